@@ -1,0 +1,1 @@
+"""Catalog: what the shop sells, and at which price."""

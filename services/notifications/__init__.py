@@ -1,0 +1,1 @@
+"""Notifications: tells customers by mail what became of their orders."""

@@ -1,0 +1,1 @@
+"""Orders: takes them, and alone decides their status as the other services report."""
