@@ -1,0 +1,1 @@
+"""What a container needs around a service, whatever the service is about."""
