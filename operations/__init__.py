@@ -1,0 +1,1 @@
+"""What whoever runs the shop does when something is wrong, on this machine and on AWS alike: `python -m operations`."""
