@@ -1,0 +1,1 @@
+"""What an environment costs a month, of either design, from its templates: `make cost ENV=dev`."""
