@@ -31,9 +31,15 @@ def in_use(port: int) -> bool:
         return candidate.connect_ex(("127.0.0.1", port)) == 0
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on, below those that the system hands out by itself."""
-    return next(port for port in random.sample(range(20000, 32768), 1000) if not in_use(port))
+    """A port of the loopback interface that nobody listens on, below those that the system hands out by itself; and
+    none that this process was given before, on which somebody is perhaps about to listen."""
+    port = next(port for port in random.sample(range(20000, 32768), 1000) if port not in _given and not in_use(port))
+    _given.add(port)
+    return port
 
 
 def _password() -> str:

@@ -77,7 +77,7 @@ class Server:
             return False
         return True
 
-    def wait(self, alive: Callable[[], bool], seconds: float = 30) -> None:
+    def wait(self, alive: Callable[[], bool], seconds: float = 60) -> None:
         """Until it answers. Raises TimeoutError, also when it is not `alive` any more."""
         deadline = time.monotonic() + seconds
         while not self.answers():

@@ -75,7 +75,7 @@ def save(home: Home) -> None:
     mark.unlink(missing_ok=True)
     if pid:
         os.kill(pid, signal.SIGUSR1)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not mark.exists():
         if time.monotonic() > deadline:
             raise TimeoutError("MiniStack does not save its state")

@@ -64,7 +64,7 @@ def ended(home: Home, name: str, within: float = 0) -> bool:
     return True
 
 
-def wait(home: Home, name: str, answers: Callable[[], bool], seconds: float = 30) -> None:
+def wait(home: Home, name: str, answers: Callable[[], bool], seconds: float = 60) -> None:
     """Until a program answers. Raises TimeoutError, also when it has ended."""
     deadline = time.monotonic() + seconds
     while not answers():

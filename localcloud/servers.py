@@ -8,6 +8,7 @@ from localcloud import apt, mariadb, ministack, page, programs
 from localcloud.home import Home, child_environment, free_port, in_use
 from localcloud.steps import say, step
 
+PATIENCE_SECONDS = 30.0  # with one that runs: a machine may have stood still, or be busy
 PORTS = {mariadb.NAME: "database_port", ministack.NAME: "endpoint_port", page.NAME: "reference_port"}
 
 
@@ -50,7 +51,7 @@ def start_database(home: Home, database: mariadb.Server) -> None:
 
 def _ensure(home: Home, name: str, title: str, answers: Callable[[], bool], start: Callable[[], None]) -> None:
     port = getattr(home.settings, PORTS[name])
-    if programs.pid(home, name) and answers():
+    if programs.pid(home, name) and _answers_in_time(home, name, answers):
         say(f"{title} runs on port {port}")
         return
     if gone := programs.vanished(home, name):
@@ -60,6 +61,14 @@ def _ensure(home: Home, name: str, title: str, answers: Callable[[], bool], star
     programs.stop(home, name, grace=5)
     with step(f"{title} on port {port}", home.log(name)):
         start()
+
+
+def _answers_in_time(home: Home, name: str, answers: Callable[[], bool]) -> bool:
+    try:
+        programs.wait(home, name, answers, PATIENCE_SECONDS)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _find_ports(home: Home) -> None:

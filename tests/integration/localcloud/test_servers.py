@@ -5,10 +5,12 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pymysql
 import pytest
+import urllib3
 
 from localcloud import aws, cloud, mariadb, ministack, programs, servers
 from localcloud.home import Home
@@ -55,6 +57,30 @@ def test_running_servers_are_left_alone(home: Home) -> None:
     before = [programs.pid(home, name) for name in servers.PORTS]
     servers.start(home)
     assert [programs.pid(home, name) for name in servers.PORTS] == before
+
+
+def test_a_server_that_stood_still_for_a_moment_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers.start(home)
+    ministack.save(home)
+    pid = programs.pid(home, ministack.NAME)
+    assert pid is not None
+    monkeypatch.setattr(ministack, "HTTP", urllib3.PoolManager(timeout=0.3, retries=False))
+    os.kill(pid, signal.SIGSTOP)
+    Timer(1.5, os.kill, (pid, signal.SIGCONT)).start()
+    servers.start(home)
+    assert programs.pid(home, ministack.NAME) == pid
+
+
+def test_one_that_never_answers_is_started_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers.start(home)
+    ministack.save(home)
+    pid = programs.pid(home, ministack.NAME)
+    assert pid is not None
+    monkeypatch.setattr(servers, "PATIENCE_SECONDS", 0.5)
+    with monkeypatch.context() as hasty:
+        hasty.setattr(ministack, "answers", lambda _: programs.pid(home, ministack.NAME) != pid)
+        servers.start(home)
+    assert programs.pid(home, ministack.NAME) not in (None, pid)
 
 
 def test_without_a_saved_emulator_the_database_begins_anew_as_well(home: Home) -> None:
