@@ -1,7 +1,9 @@
 """Real MariaDB, a bus and a post office in memory, and the environment of the service that a test's folder names."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +76,21 @@ def database(become: Callable[[str], None], service: str, server: Server) -> Ite
     database.empty()
     yield database
     database.close()
+
+
+@pytest.fixture
+def still(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database's clock stands still for the service and for `database`: where seconds count, none passes."""
+    stand_still, connect = f"SET timestamp = {int(time.time())}", connection.connect
+
+    def connected() -> Any:
+        raw = connect()
+        raw.query(stand_still)
+        return raw
+
+    forget()
+    monkeypatch.setattr(connection, "connect", connected)
+    database.execute(stand_still)
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pymysql
+from pymysql.constants import ER
+
 from common import migrator
 from common.connection import Raw, connect_as
 from localcloud.home import REPOSITORY
@@ -66,14 +69,23 @@ class Database:
             self.execute(f"DELETE FROM `{table}`")
         self.execute("SET foreign_key_checks = 1")
 
-    def kill_connections(self) -> int:
-        """End every connection of the service, as a failover does. Returns how many there were."""
+    def connections(self) -> list[int]:
+        """Those of the service. One that was closed is there until the server has noticed it."""
+        rows = self.rows("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s", (self.schema,))
+        return [row["ID"] for row in rows]
+
+    def kill_connections(self) -> list[int]:
+        """End every connection of the service, as a failover does. Returns which there were."""
         with self.server.connect(self.schema, PASSWORD) as own, own.cursor() as cursor:
             cursor.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID()")
             ids = [connection_id for (connection_id,) in cursor.fetchall()]
             for connection_id in ids:
-                cursor.execute(f"KILL {connection_id}")
-        return len(ids)
+                try:
+                    cursor.execute(f"KILL {connection_id}")
+                except pymysql.MySQLError as error:
+                    if error.args[0] != ER.NO_SUCH_THREAD:  # it has ended by itself
+                        raise
+        return ids
 
     def close(self) -> None:
         self._connection.close()

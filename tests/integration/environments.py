@@ -33,7 +33,7 @@ class Elsewhere(Generic[T]):
         self._process.kill()
         self._process.join()
 
-    def result(self, seconds: float = 30) -> T:
+    def result(self, seconds: float = 60) -> T:
         """What the work returned. Raises AssertionError when it raised, or does not end."""
         assert self._answer.poll(seconds), f"still at work after {seconds} s"
         outcome, error = self._answer.recv()

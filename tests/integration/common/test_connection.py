@@ -17,6 +17,7 @@ from common.connection import DatabaseUnavailable, connect_as, kept
 from common.database import transaction
 from localcloud import throwaway
 from localcloud.mariadb import Server
+from tests.e2e.waiting import eventually
 from tests.faults.calls import Calls, Moment
 from tests.faults.tap import Tap
 from tests.integration.conftest import forget
@@ -31,9 +32,10 @@ def answer() -> int:
 
 
 def test_nothing_connects_before_it_is_needed(database: Database) -> None:
+    eventually(lambda: not database.connections(), seconds=60)  # those of tests before this one
     with transaction():
         pass
-    assert database.kill_connections() == 0
+    assert database.connections() == []
 
 
 def test_a_connection_is_kept_from_one_transaction_to_the_next() -> None:
@@ -42,7 +44,7 @@ def test_a_connection_is_kept_from_one_transaction_to_the_next() -> None:
 
 def test_a_killed_connection_is_replaced_by_the_next_transaction(database: Database) -> None:
     first = answer()
-    assert database.kill_connections() == 1
+    assert first in database.kill_connections()
     assert answer() != first
 
 
@@ -172,16 +174,18 @@ def test_a_server_that_greets_and_then_says_nothing_is_waited_for_no_longer_than
         greeted, started = greeter.submit(greet), time.monotonic()
         with connection.within(5_000), pytest.raises(pymysql.err.OperationalError, match="timed out"):
             connect_as("127.0.0.1", polite.getsockname()[1], "workshop", PASSWORD, str(server.ca_file))
-        assert 0.9 < time.monotonic() - started < 2.7
+        assert 0.9 < time.monotonic() - started < 9  # else 10 s
         greeted.result().close()
 
 
 def test_an_invocation_does_not_wait_for_many_answers_longer_than_it_has_time(database: Database) -> None:
-    started = time.monotonic()
+    started, answers = time.monotonic(), 0
     with pytest.raises(DatabaseUnavailable), connection.within(5_000), transaction() as tx:
-        for _ in range(10):
+        for _ in range(100):
             tx.one("SELECT SLEEP(0.3)")
-    assert 0.9 < time.monotonic() - started < 2.7  # in all they would be 3 s late
+            answers += 1
+    assert answers < 4
+    assert time.monotonic() - started > 0.9
     answer()
 
 
@@ -190,16 +194,17 @@ def test_an_invocation_does_not_wait_for_one_answer_longer_than_it_has_time(data
         tx.execute("INSERT INTO notes (note_id) VALUES (1)")
     started = time.monotonic()
     with pytest.raises(DatabaseUnavailable), connection.within(5_000), transaction() as tx:
-        tx.one("SELECT SLEEP(4)")
-    assert 0.9 < time.monotonic() - started < 2.7
+        tx.one("SELECT SLEEP(30)")
+    assert 0.9 < time.monotonic() - started < 9  # else 10 s
+    database.kill_connections()  # which is asleep
 
 
 def test_little_time_that_was_left_once_is_not_what_the_next_invocation_has(database: Database) -> None:
     mine = answer()
-    with connection.at_most(0.5), transaction() as tx:
+    with connection.at_most(3), transaction() as tx:
         tx.execute("INSERT INTO notes (note_id) VALUES (1)")
     with transaction() as tx:
-        tx.one("SELECT SLEEP(1)")
+        tx.one("SELECT SLEEP(4)")
     assert answer() == mine
 
 
@@ -292,15 +297,15 @@ def test_a_parameter_is_never_read_as_sql(database: Database, text: str) -> None
 
 
 def test_a_part_of_an_invocation_has_its_own_time_and_only_what_must_be_written_down_more_than_the_invocation() -> None:
-    with connection.within(5_000, to_answer=0):
-        with connection.at_most(60):
-            assert 4 < connection.left() <= 5
-            with connection.at_most(1), connection.at_most(3):
-                assert 0 < connection.left() <= 1
-        assert 4 < connection.left() <= 5
-        with connection.at_least(2):
-            assert 4 < connection.left() <= 5
-        with connection.at_most(-1), connection.at_least(2):
-            assert 1 < connection.left() <= 2
+    with connection.within(500_000, to_answer=0):
+        with connection.at_most(6_000):
+            assert 400 < connection.left() <= 500
+            with connection.at_most(100), connection.at_most(300):
+                assert 0 < connection.left() <= 100
+        assert 400 < connection.left() <= 500
+        with connection.at_least(200):
+            assert 400 < connection.left() <= 500
+        with connection.at_most(-1), connection.at_least(200):
+            assert 100 < connection.left() <= 200
     with connection.at_most(-1), pytest.raises(TimeoutError):
         connection.left()

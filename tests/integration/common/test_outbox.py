@@ -61,6 +61,7 @@ def test_an_event_is_in_the_outbox_when_the_commit_is_made(database: Database, b
     assert (row["detail_type"], row["attempts"], row["wait"], row["parked_at"]) == ("NoteWritten", 0, 10, None)
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.parametrize("error", [THROTTLED, AWAY, RuntimeError("odd")])
 def test_a_bus_that_fails_fails_no_request_and_the_sweep_sends_later(
     database: Database, bus: FakeBus, error: Exception
@@ -159,7 +160,7 @@ def test_calls_that_fail_by_no_fault_of_their_events_are_not_counted_against_the
     wait_ten_seconds(database)
     bus.calls.clear()
     assert outbox.sweep() == 15
-    assert [len(call) for call in bus.calls] == [10, 5], "sent one by one they would fail as well"
+    assert sorted(len(call) for call in bus.calls) == [5, 10], "sent one by one they would fail as well"
     assert database.value("SELECT SUM(attempts) FROM outbox") == 0
     bus.recover()
     wait_a_minute(database)
@@ -191,7 +192,10 @@ def test_a_parked_row_holds_nobody_up(database: Database, bus: FakeBus) -> None:
     assert (noted(bus), database.count("outbox")) == ([2], 1)
 
 
-def test_more_than_one_lease_of_rows_is_swept_in_one_go(database: Database, bus: FakeBus) -> None:
+def test_more_than_one_lease_of_rows_is_swept_in_one_go(
+    database: Database, bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 600)
     bus.fail(THROTTLED)
     for start in range(0, 250, 50):
         announce(*range(start, start + 50))

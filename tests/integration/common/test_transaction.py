@@ -1,7 +1,9 @@
 """The unit of work."""
 
-import time
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,10 +12,13 @@ from common.connection import kept
 from common.database import Contention, DuplicateKey, retrying, transaction
 from localcloud import throwaway
 from localcloud.mariadb import Server
+from tests.e2e.waiting import eventually
 from tests.integration.common.workshop import write
 from tests.integration.database import Database
 from tests.integration.environments import Elsewhere
 from tests.integration.fake_bus import FakeBus
+
+_processes = get_context("fork")
 
 
 class Crash(Exception):
@@ -40,9 +45,10 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database, bus: FakeB
 
 
 def test_a_transaction_without_statements_sends_none(database: Database) -> None:
+    eventually(lambda: not database.connections(), seconds=60)  # those of tests before this one
     with transaction():
         pass
-    assert database.kill_connections() == 0
+    assert database.connections() == []
 
 
 def test_a_duplicate_key_is_named_and_a_fresh_transaction_goes_on(database: Database, bus: FakeBus) -> None:
@@ -65,36 +71,44 @@ def test_other_errors_pass_as_they_are(database: Database) -> None:
     assert database.count("notes") == 1
 
 
-def swap(first: int, second: int) -> None:
-    """Locks two notes one after the other."""
+@pytest.fixture
+def both_have_one() -> Barrier:
+    """Where two wait until each of them holds its first lock."""
+    return _processes.Barrier(2)
+
+
+def swap(first: int, second: int, both_have_one: Barrier) -> int:
+    """Locks two notes one after the other. Returns how often it had to try."""
+    tries = []
 
     def work() -> None:
+        tries.append(1)
         with transaction() as tx:
-            for note_id in (first, second):
-                tx.execute("UPDATE notes SET text = CONCAT(text, 'x') WHERE note_id = %s", (note_id,))
-                time.sleep(0.2)
+            tx.execute("UPDATE notes SET text = CONCAT(text, 'x') WHERE note_id = %s", (first,))
+            if len(tries) == 1:
+                both_have_one.wait(60)
+            tx.execute("UPDATE notes SET text = CONCAT(text, 'x') WHERE note_id = %s", (second,))
 
     retrying(work)
+    return len(tries)
 
 
-def test_of_two_that_lock_each_other_out_both_get_their_turn(database: Database) -> None:
+def test_of_two_that_lock_each_other_out_both_get_their_turn(database: Database, both_have_one: Barrier) -> None:
     database.execute("INSERT INTO notes (note_id) VALUES (1), (2)")
-    started = time.monotonic()
-    both = [Elsewhere(lambda: swap(1, 2)), Elsewhere(lambda: swap(2, 1))]
-    for one in both:
-        one.result()
+    both = [Elsewhere(lambda: swap(1, 2, both_have_one)), Elsewhere(lambda: swap(2, 1, both_have_one))]
+    tries = [one.result() for one in both]
     assert [row["text"] for row in database.rows("SELECT text FROM notes")] == ["xx", "xx"]
-    assert time.monotonic() - started < 4
+    assert (min(tries), max(tries) > 1) == (1, True), "one goes on, the other begins again"
 
 
-def test_a_deadlock_is_contention(database: Database) -> None:
+def test_a_deadlock_is_contention(database: Database, both_have_one: Barrier) -> None:
     database.execute("INSERT INTO notes (note_id) VALUES (1), (2)")
 
     def once(first: int, second: int) -> str:
         try:
             with transaction() as tx:
                 tx.execute("UPDATE notes SET text = 'x' WHERE note_id = %s", (first,))
-                time.sleep(0.3)
+                both_have_one.wait(60)
                 tx.execute("UPDATE notes SET text = 'x' WHERE note_id = %s", (second,))
         except Contention:
             return "contention"
@@ -115,20 +129,24 @@ def test_a_lock_that_is_not_let_go_of_is_waited_for_again(impatient: Server, bec
     become("workshop", impatient)
     database = Database(impatient, "workshop")
     database.execute("INSERT INTO notes (note_id) VALUES (1)")
+    held, let_go = _processes.Event(), _processes.Event()
     tries = []
 
     def work() -> None:
+        tries.append(1)
+        if len(tries) > 1:
+            let_go.set()
         with transaction() as tx:
-            tries.append(1)
             tx.execute("UPDATE notes SET text = 'mine' WHERE note_id = 1")
 
     def hold() -> None:
         with transaction() as tx:
             tx.execute("UPDATE notes SET text = 'held' WHERE note_id = 1")
-            time.sleep(1.5)
+            held.set()
+            assert let_go.wait(30)
 
     holder = Elsewhere(hold)
-    time.sleep(0.2)
+    assert held.wait(30)
     retrying(work)
     holder.result()
     assert len(tries) > 1
@@ -136,18 +154,17 @@ def test_a_lock_that_is_not_let_go_of_is_waited_for_again(impatient: Server, bec
 
 
 def test_work_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common_database, "RETRY_SECONDS", 0.3)
-    tries = []
+    now, tries = [0.0], []
 
     def work() -> None:
-        tries.append(1)
+        tries.append(now[0])
+        now[0] += 2
         raise Contention("always")
 
-    started = time.monotonic()
+    monkeypatch.setattr(common_database, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
     with pytest.raises(Contention):
         retrying(work)
-    assert 0.3 < time.monotonic() - started < 5
-    assert len(tries) > 2
+    assert tries == [0, 2, 4, 6, 8], "none begins after nine seconds"
 
 
 def test_a_rollback_that_fails_drops_the_connection(database: Database) -> None:
