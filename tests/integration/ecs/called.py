@@ -63,7 +63,7 @@ class Called:
         """What is still to be told to others."""
         return [row["detail_type"] for row in self.database.rows("SELECT detail_type FROM journal ORDER BY event_id")]
 
-    def swept(self, until: Callable[[], bool], seconds: float = 10) -> None:
+    def swept(self, until: Callable[[], bool], seconds: float = 90) -> None:
         """Sweeps begin, what waits for one has waited long enough, and they go on until there is what is wanted."""
         waiting = time.monotonic() + seconds
         self.database.execute("UPDATE journal SET available_at = NOW(6)")

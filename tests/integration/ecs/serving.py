@@ -60,15 +60,19 @@ class Task:
         """What it logged; each line is JSON. The last one may still be on its way."""
         return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
+    def lingering(self) -> int:
+        """How many requests have begun that were to take some time; see tests.integration.ecs.workshop."""
+        return sum(line.get("message") == "lingers" for line in self.lines())
+
     def workers(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(pid) for pid in children]
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
-    def wait(self, seconds: float = 15) -> None:
+    def wait(self, seconds: float = 60) -> None:
         """Until it answers."""
         until = time.monotonic() + seconds
         while True:

@@ -27,7 +27,7 @@ def ask(pool: Identity, server: Server, *question: str, of: str = "payments") ->
     told = {**environment(of, server, pool, "http://127.0.0.1:9"), "AWS_REGION": "ap-northeast-1", "PYTHONPATH": PATHS}
     command = [sys.executable, "-m", "ecs.ask", *question]
     done = subprocess.run(
-        command, env=child_environment(**told), cwd=REPOSITORY, capture_output=True, text=True, timeout=30
+        command, env=child_environment(**told), cwd=REPOSITORY, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -12,6 +12,7 @@ from common import http
 from common.values import uuid7
 from ecs import orders as ecs_orders
 from ecs import placing as ecs_placing
+from ecs.runtime import calls
 from localcloud.mariadb import Server
 from orders import consumer
 from tests.faults.calling_shop import CallingShop, calling, mugs, placing
@@ -36,6 +37,12 @@ def shop(callers: Environments) -> CallingShop:
 @pytest.fixture
 def mug(shop: CallingShop) -> str:
     return shop.open()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is held up in a call does not repeat it meanwhile."""
+    monkeypatch.setattr(calls, "ATTEMPT_SECONDS", 15)
 
 
 def internal(shop: CallingShop, path: str, body: Any = None, **headers: str) -> int:
@@ -117,7 +124,7 @@ def test_the_same_order_sent_five_times_at_once_is_placed_once_and_answered_alik
 
 
 def test_a_repeat_waits_for_the_first_and_then_is_told_to_come_back(
-    shop: CallingShop, callers: Environments, mug: str
+    shop: CallingShop, callers: Environments, mug: str, patient: None
 ) -> None:
     charging = Point(13, "POST payments/internal/payments/…/charge", Moment.UNHEARD)
 
@@ -136,7 +143,7 @@ def test_a_repeat_waits_for_the_first_and_then_is_told_to_come_back(
 
 
 def test_a_repeat_does_not_wait_for_a_first_that_has_given_up(
-    shop: CallingShop, callers: Environments, mug: str
+    shop: CallingShop, callers: Environments, mug: str, patient: None
 ) -> None:
     charging = Point(13, "POST payments/internal/payments/…/charge", Moment.UNHEARD)
     shop.observed.away.add("payments")
@@ -146,9 +153,8 @@ def test_a_repeat_does_not_wait_for_a_first_that_has_given_up(
         assert not repeat.done()
         callers.calls.resolve(cut=True)
         assert first.result().status == 503
-        answered = time.monotonic()
-        assert (repeat.result().status, repeat.result().headers["Retry-After"]) == (503, "5")
-        assert time.monotonic() - answered < ecs_placing.PATIENCE_SECONDS / 2
+        answer = repeat.result()
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5"), "had it waited to the end, 409"
 
 
 def test_an_address_is_kept_no_longer_than_until_notifications_has_it(shop: CallingShop, mug: str) -> None:

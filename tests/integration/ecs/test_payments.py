@@ -1,7 +1,9 @@
 """Orders has orders charged and ended, again at any time, and is told what went back."""
 
 import time
+from contextlib import suppress
 from itertools import permutations
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -175,7 +177,7 @@ def test_staff_need_not_wait_for_orders_to_give_money_back(called: Called, order
     called.around.answers["/internal/orders"] = (503, {"status": 503})
     began = time.monotonic()
     assert refund(called, order, 1_000).status == 200
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # else orders would be asked for 20
     assert called.journal() == ["PaymentRefunded"]
     called.around.answers.clear()
     called.swept(until=lambda: called.journal() == [])
@@ -199,4 +201,12 @@ def test_a_worker_holds_one_connection_and_another_while_the_provider_is_asked(c
 
 
 def connections(called: Called) -> int:
-    return int(called.database.value("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'payments'"))
+    """What its workers have open: the server notices later that one was closed."""
+    port, held = called.database.server.port, 0
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    to_database = {f"socket:[{row[9]}]" for row in rows if row[2].endswith(f":{port:04X}")}
+    for worker in called.task.workers():
+        for descriptor in Path(f"/proc/{worker}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                held += str(descriptor.readlink()) in to_database
+    return held

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.e2e.waiting import eventually
 from tests.integration.database import Database
 from tests.integration.ecs.identity import Identity
 from tests.integration.ecs.serving import Task
@@ -71,35 +72,35 @@ def test_half_requests_do_not_keep_others_waiting_for_ever(task: Task) -> None:
     halves = [b"", b"POST /echo HT", b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"]
     for half in halves:
         with ExitStack() as connections:
-            open_ones = []
+            began, open_ones = time.monotonic(), []
             for _ in task.workers():
                 connection = connections.enter_context(socket.create_connection(("127.0.0.1", task.port), 10))
                 connection.sendall(half)
                 open_ones.append(connection)
             time.sleep(0.1)
-            began = time.monotonic()
             assert task.ask("GET", "/anything").status == 200
-            assert 1 < time.monotonic() - began < 8
+            assert 1 < time.monotonic() - began < 20
             answers = [connection.recv(20) for connection in open_ones]
         assert set(answers) <= {b"", b"HTTP/1.1 408 Request"}
     assert answers[0] != b""
 
 
 def test_callers_that_do_not_read_their_answers_do_not_keep_others_waiting_for_ever(task: Task) -> None:
+    began = time.monotonic()
     with ExitStack() as connections:
         for _ in task.workers():
             connection = connections.enter_context(socket.create_connection(("127.0.0.1", task.port), 10))
             connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.5)
-        began = time.monotonic()
         assert task.ask("GET", "/anything").status == 200
-        assert 3 < time.monotonic() - began < 15
+        assert 3 < time.monotonic() - began < 25
 
 
 def test_a_fast_request_does_not_wait_behind_a_slow_one_while_a_worker_is_idle(task: Task) -> None:
+    before = task.lingering()
     with ThreadPoolExecutor(21) as callers:
-        slow = callers.submit(task.ask, "GET", "/anything?seconds=3")
-        time.sleep(0.2)
+        slow = callers.submit(task.ask, "GET", "/anything?seconds=6")
+        eventually(lambda: task.lingering() > before, seconds=60)
         answers = callers.map(lambda _: task.ask("GET", "/anything").status, range(20))
         assert list(answers) == [200] * 20
         assert not slow.done()

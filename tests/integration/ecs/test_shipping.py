@@ -113,7 +113,7 @@ def test_who_is_away_keeps_nobody_else_from_being_told_and_is_told_later(
     called.around.answers[paths[away]] = (answer, {"status": answer})
     began = time.monotonic()
     dispatched(called, order)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # else it would be asked for 20
     [there] = paths.keys() - {away}
     assert paths[there] in called.around.paths()
     assert called.journal() == ["ShipmentDispatched"]

@@ -8,7 +8,7 @@ from common.consumer import Consumer
 from common.database import transaction
 from common.http import JSON, Resolver, Response
 from common.idempotency import idempotent
-from common.observability import correlation
+from common.observability import correlation, logger
 from common.requests import principal, raw_body
 from ecs import server
 from ecs.runtime.internal import InternalResolver
@@ -29,8 +29,9 @@ public, internal, consumer = Resolver("workshop", {}), Adapter.app, Adapter.cons
 
 @public.get("/anything")
 def anything() -> dict[str, Any]:
-    seconds = float(public.current_event.query.get("seconds", "0"))
-    time.sleep(seconds)
+    if seconds := float(public.current_event.query.get("seconds", "0")):
+        logger.info("lingers")
+        time.sleep(seconds)
     return {"served": True}
 
 
