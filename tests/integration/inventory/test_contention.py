@@ -44,7 +44,7 @@ def test_orders_that_are_placed_and_over_at_the_same_time_lose_no_unit(database:
             assert deliver(consumer.handler, *events[shift:], *events[:shift]) == []
 
     for environment in [Elsewhere(partial(story, turn)) for turn in range(9)]:
-        environment.result(60)
+        environment.result(180)
     assert database.value("SELECT COUNT(*) FROM reservations WHERE status <> 'released'") == 0
     assert [stock(product_id) for product_id in products] == [(1_000, 0, 1_000)] * 4
 

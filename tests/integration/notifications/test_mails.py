@@ -144,7 +144,7 @@ def test_events_at_the_same_time_are_told_once_each(database: Database, post: Fa
     second = [event for order in orders for event in (news(order, "OrderConfirmed"), contact(order))]
     random.shuffle(second)
     for work in [Elsewhere(partial(happens, *events)) for events in (first, second, first, second)]:
-        work.result(60)
+        work.result(180)
     assert [states(database, order) for order in orders] == [[("sent", 1)] * 2] * len(orders)
 
 

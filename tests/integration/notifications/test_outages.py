@@ -3,13 +3,14 @@
 import json
 import time
 from functools import partial
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 
 from common.values import uuid7
 from notifications import consumer, use_cases
-from notifications.domain import HOPELESS_ATTEMPTS
+from notifications.domain import HOPELESS_ATTEMPTS, Letter
 from notifications.mailer import MailerUnavailable
 from tests.integration.database import Database, administrator
 from tests.integration.environments import Elsewhere
@@ -47,6 +48,7 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
     return totals
 
 
+@pytest.mark.usefixtures("still")
 def test_a_provider_that_is_away_is_asked_again_at_the_next_delivery(
     post: FakePost, database: Database, order: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,10 +227,21 @@ def test_a_mail_that_somebody_holds_for_a_moment_is_waited_for_and_not_passed_ov
     assert states(database, order) == [("sent", 2)]
 
 
+def a_mail_takes(seconds: float, post: FakePost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock that runs go by, on which no other time passes."""
+    now, send = [0.0], post.send
+
+    def slowly(email: str, letter: Letter, correlation_id: str) -> str:
+        now[0] += seconds
+        return send(email, letter, correlation_id)
+
+    monkeypatch.setattr(post, "send", slowly)
+    monkeypatch.setattr(use_cases, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+
 def test_a_run_ends_in_time_however_slow_the_provider(
     post: FakePost, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_cases, "DUE_FOR_SECONDS", 0.1, raising=False)
     post.fail(MailerUnavailable())
     orders = [str(uuid7()) for _ in range(2)]
     for order in orders:
@@ -236,7 +249,7 @@ def test_a_run_ends_in_time_however_slow_the_provider(
         fails(news(order, "OrderCancelled"))
     post.recover()
     passes(database, 5)
-    post.seconds = 0.2
+    a_mail_takes(use_cases.DUE_FOR_SECONDS + 1, post, monkeypatch)
     sweep()
     assert [states(database, order) for order in orders] == [[("sent", 2)], [("due", 1)]]
 
@@ -244,10 +257,9 @@ def test_a_run_ends_in_time_however_slow_the_provider(
 def test_an_order_of_many_mails_ends_in_time_however_slow_the_provider(
     post: FakePost, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_cases, "ORDER_FOR_SECONDS", 0.1, raising=False)
     order = str(uuid7())
     happens(*(news(order, what) for what in ("OrderConfirmed", "ShipmentDispatched", "ShipmentDelivered")))
-    post.seconds = 0.2
+    a_mail_takes(use_cases.ORDER_FOR_SECONDS + 1, post, monkeypatch)
     happens(contact(order))
     assert states(database, order) == [("sent", 1), ("due", 0), ("due", 0)]
     sweep()

@@ -34,11 +34,11 @@ def test_an_order_that_is_not_settled_by_its_deadline_expires(
 ) -> None:
     for detail_type in reports:
         report(detail_type, order_id)
-    past(database, order_id, 890)
+    past(database, order_id, 800)
     on_schedule(consumer.handler)
     assert "expired" not in timeline(order_id)
 
-    past(database, order_id, 11)
+    past(database, order_id, 101)
     on_schedule(consumer.handler)
     on_schedule(consumer.handler)
     order = get(f"/orders/{order_id}").json
@@ -180,9 +180,9 @@ def test_what_no_sweep_can_end_is_counted_two_minutes_after_its_deadline(
     report("PaymentCaptured", settled)
     cancel(settled)  # which is due as well, and no order past its deadline
     past(database, settled, 10_000)
-    past(database, order_id, 900 + 110)
+    past(database, order_id, 900 + 60)
     monkeypatch.setattr(use_cases, "_move_some_due", fails)
-    for waited, counted in ((0, 0), (11, 1)):
+    for waited, counted in ((0, 0), (61, 1)):
         past(database, order_id, waited)
         with pytest.raises(ArithmeticError):
             on_schedule(consumer.handler)

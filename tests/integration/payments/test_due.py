@@ -1,7 +1,7 @@
 """What was begun with the provider and left there is finished on the schedule: once, and not in its first minute."""
 
-import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -230,17 +230,18 @@ def test_a_run_takes_so_many_the_longest_due_first(
 def test_a_provider_that_is_slow_with_refunds_does_not_keep_charges_from_their_turn(
     database: Database, a_minute_passes: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_cases, "DUE_FOR_SECONDS", 0.1, raising=False)
+    now = [0.0]
     order, refunded = attempted(database), [captured(), captured()]
     with crashing(database, "refunds", COMPLETES):
         assert [refund(one) for one in refunded] == [500, 500]
 
     class Slow(Sandbox):
         def refund(self, key: UUID, charge_key: UUID, amount: int) -> None:
-            time.sleep(0.2)
+            now[0] += use_cases.DUE_FOR_SECONDS + 1
             super().refund(key, charge_key, amount)
 
     monkeypatch.setattr(consumer, "provider", Slow())
+    monkeypatch.setattr(use_cases, "time", SimpleNamespace(monotonic=lambda: now[0]))
     a_minute_passes()
     sweep()
     assert [shown(one)[0] for one in (*refunded, order)] == ["refunded", "captured", "captured"]

@@ -58,11 +58,11 @@ def at_once(orders: list[str], *works: Callable[[str], Any]) -> list[list[Any]]:
     def through(work: Callable[[str], Any]) -> list[Any]:
         answers = []
         for order in orders:
-            together.wait(20)
+            together.wait(60)
             answers.append(work(order))
         return answers
 
-    return [environment.result(60) for environment in [Elsewhere(partial(through, work)) for work in works]]
+    return [environment.result(180) for environment in [Elsewhere(partial(through, work)) for work in works]]
 
 
 def announced(database: Database) -> dict[str, list[str]]:
