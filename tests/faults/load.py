@@ -23,7 +23,7 @@ BATCH = 10
 BACKLOG = 50  # messages; consumers on a slow machine would never catch up
 CUSTOMERS = 3
 CARDS = ("tok_visa", "tok_visa", "tok_declined")
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 _processes = get_context("fork")
 

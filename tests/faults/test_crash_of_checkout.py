@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from ecs.runtime import journal_rows
+from ecs.runtime import calls, journal_rows
 from inventory import repository as inventory_repository
 from tests.faults import figures
 from tests.faults.books import Books
@@ -38,6 +38,12 @@ def counted() -> Iterator[Counter[str]]:
     counted: Counter[str] = Counter()
     yield counted
     figures.note("crash_of_checkout", **counted)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call is made twice because the machine stood still: what is called is the same each time."""
+    monkeypatch.setattr(calls, "ATTEMPT_SECONDS", 15)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 from localcloud.home import free_port
 from localcloud.mariadb import Server
 from localcloud.throwaway import serving
+from tests.e2e.waiting import eventually
 from tests.faults import figures
 from tests.faults.functions import Function, Functions, functions
 from tests.faults.shop import order_of, sell
@@ -56,6 +57,10 @@ class Customers:
     def acknowledged(self) -> dict[str, Answer]:
         return {key: answer for key, answer in self.told.copy().items() if answer.status == 202}
 
+    def wait_for_hundred_more(self) -> None:
+        enough = len(self.acknowledged()) + 100
+        eventually(lambda: len(self.acknowledged()) >= enough, seconds=300)
+
     @contextmanager
     def ordering(self) -> Iterator[None]:
         """For the length of a block, and after it until each has noticed."""
@@ -89,9 +94,7 @@ def test_every_acknowledged_order_survives_three_kills_in_a_row(server: Server, 
     for kill in range(1, kills + 1):
         with customers.ordering():
             with serving(server, ended_by=signal.SIGKILL):
-                seen = len(customers.acknowledged())
-                while len(customers.acknowledged()) < seen + 100:
-                    time.sleep(0.01)
+                customers.wait_for_hundred_more()
             time.sleep(0.2)  # orders while nobody is there
         with serving(server):
             assert lost(server, customers) == [], f"after {kill} kills"
@@ -128,9 +131,7 @@ def test_control_a_server_that_flushes_once_a_second_loses_acknowledged_orders(
     customers = Customers(running.start("orders.api", CUSTOMERS), product_id)
     for _ in range(5):  # a kill may come right after a flush
         with customers.ordering(), serving(server, "--innodb-flush-log-at-trx-commit=0", ended_by=signal.SIGKILL):
-            seen = len(customers.acknowledged())
-            while len(customers.acknowledged()) < seen + 100:
-                time.sleep(0.01)
+            customers.wait_for_hundred_more()
         with serving(server):
             gone = lost(server, customers)
         if gone:

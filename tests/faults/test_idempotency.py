@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import get_context
 from typing import Any
 from uuid import UUID
 
@@ -173,12 +174,12 @@ def test_after_a_crash_between_commit_and_answer_the_answer_is_still_the_same(ro
 
 def test_a_first_that_is_rolled_back_lets_the_next_in(route: Route) -> None:
     before = route.announced()
-    first = route.running.start(f"{route.service}.api", prepared=lambda: linger(60))
+    first = route.running.start(f"{route.service}.api", prepared=lambda: linger(lambda: time.sleep(60)))
     with ThreadPoolExecutor(6) as callers:
         dying = callers.submit(route.ask, first)
-        eventually(route.begun)
+        eventually(route.begun, seconds=20)
         repeats = [callers.submit(route.ask) for _ in range(5)]
-        eventually(lambda: waiting(route.database) == 5)
+        eventually(lambda: waiting(route.database) == 5, seconds=20)
         first.environments[0].kill()
         answers = [repeat.result() for repeat in repeats]
     assert isinstance(dying.exception(), Died)
@@ -188,13 +189,15 @@ def test_a_first_that_is_rolled_back_lets_the_next_in(route: Route) -> None:
 
 def test_a_repeat_waits_for_the_first_up_to_ten_seconds(routes: dict[str, Route]) -> None:
     def wait(route: Route) -> tuple[Answer, Answer, float]:
-        slow = route.running.start(f"{route.service}.api", prepared=lambda: linger(11.5))
+        may_go_on = get_context("fork").Event()
+        slow = route.running.start(f"{route.service}.api", prepared=lambda: linger(lambda: may_go_on.wait(60)))
         with ThreadPoolExecutor(1) as callers:
             first = callers.submit(route.ask, slow)
-            eventually(route.begun)
+            eventually(route.begun, seconds=20)
             began = time.monotonic()
             repeat = route.ask()
             waited = time.monotonic() - began
+            may_go_on.set()
             return first.result(), repeat, waited
 
     with ThreadPoolExecutor(2) as both:  # at the same time, because each takes so long
@@ -229,13 +232,13 @@ def dies_on_sending(bus: SharedBus) -> None:
     bus.fail(ConnectionError(), when=lambda entry: os.kill(os.getpid(), signal.SIGKILL) is None)
 
 
-def linger(seconds: float) -> None:
+def linger(wait: Callable[[], object]) -> None:
     """Everything is written then but the events, and not committed."""
     store = outbox.store
 
     def slowly(connection: Connection, events: Sequence[Sealed]) -> None:
         if events:
-            time.sleep(seconds)
+            wait()
         store(connection, events)
 
     outbox.store = slowly

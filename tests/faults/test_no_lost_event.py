@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from common import bus, outbox
+from common import bus, event_bridge, outbox
 from common import consumer as common_consumer
 from common.values import uuid7
 from tests.faults import figures
@@ -70,6 +70,12 @@ REQUESTS = {
     "/shipments/{}/deliver": ("shipping", "shipped", "delivered"),
 }
 """Who answers them, what the order is before, and what it is in the end."""
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call is made twice because the machine stood still: what is called is the same each time."""
+    monkeypatch.setattr(event_bridge, "READ_SECONDS", 20)
 
 
 @pytest.fixture
