@@ -11,5 +11,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture
 def soon(long: bool) -> float:
-    """Seconds within which an order is settled: the promise where there is a machine to itself, else its deadline."""
+    """Seconds within which an order is settled and services hear of each other: the promise where there is a machine to
+    itself, else the deadline of an order."""
     return 5 if long else 60

@@ -36,7 +36,7 @@ def test_orders_one_by_one_and_four_at_a_time_are_confirmed_and_what_they_took_i
 
     with ThreadPoolExecutor(CUSTOMERS) as threads:
         orders = list(threads.map(lambda _: place(alice, {product_id: 1}), range(ORDERS)))
-    assert {settled(alice, order_id, 60)["status"] for order_id in orders} == {"confirmed"}
+    assert {settled(alice, order_id)["status"] for order_id in orders} == {"confirmed"}
     with connected(stack, "information_schema") as cursor:
         cursor.execute("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE user IN %s", (SERVICES,))
         [(connections,)] = cursor.fetchall()

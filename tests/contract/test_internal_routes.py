@@ -16,7 +16,7 @@ from localcloud.stack import SERVICES, Stack
 from tests.e2e.shop import Answer, send
 from tests.faults.deployed import forgery
 
-HTTP = urllib3.PoolManager(timeout=5, retries=False)
+HTTP = urllib3.PoolManager(timeout=40, retries=False)
 
 
 class Route(NamedTuple):

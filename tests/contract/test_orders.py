@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 from localcloud.api import Api
 from localcloud.played import ADDRESS
@@ -56,6 +57,25 @@ def test_with_twenty_others_in_flight_an_order_is_settled(alice: Api, bob: Api, 
         assert order["status"] == "confirmed"
         assert {settled(bob, other.result())["status"] for other in others} == {"confirmed"}
     assert took < soon
+
+
+def test_within_five_seconds_each_service_has_heard_what_it_needs_of_another(
+    alice: Api, staff: Api, shop: Shop, soon: float, accepted: int
+) -> None:
+    product = {"name": "Fan", "price": {"amount": 700, "currency": "JPY"}}
+    product_id = staff.expect(201, "POST", "/products", product)["product_id"]
+
+    def within(caller: Api, expected: int, method: str, path: str, body: object = None, **headers: str) -> Any:
+        return eventually(
+            lambda: answer if (answer := caller.request(method, path, body, **headers))[0] == expected else None, soon
+        )[1]
+
+    within(staff, 200, "PUT", f"/stock/{product_id}", {"on_hand": 5})
+    key = {"Idempotency-Key": new_key()}
+    order_id = within(alice, accepted, "POST", "/orders", request({product_id: 1}), **key)["order_id"]
+    within(alice, 200, "GET", f"/payments/{order_id}")
+    settled(alice, order_id)
+    within(alice, 200, "GET", f"/shipments/{order_id}")
 
 
 def test_an_order_tells_its_lines_at_the_prices_of_its_placing(alice: Api, staff: Api, shop: Shop) -> None:
@@ -138,7 +158,7 @@ def test_staff_refund_a_part_and_then_the_rest_and_never_more(alice: Api, staff:
 
 
 def test_a_product_that_is_retired_can_be_read_and_within_five_seconds_not_be_ordered(
-    alice: Api, staff: Api, shop: Shop
+    alice: Api, staff: Api, shop: Shop, soon: float
 ) -> None:
     product_id = shop.sell(on_hand=5)
     place(alice, {product_id: 1})
@@ -149,6 +169,6 @@ def test_a_product_that_is_retired_can_be_read_and_within_five_seconds_not_be_or
         status, _ = alice.request("POST", "/orders", request({product_id: 1}), **{"Idempotency-Key": new_key()})
         return status == 422
 
-    eventually(refused, 5)
+    eventually(refused, soon)
     assert staff.get(f"/products/{product_id}")["retired"] is True
     assert product_id not in [product["product_id"] for product in staff.get("/products?limit=100")["items"]]

@@ -19,13 +19,13 @@ def test_an_order_is_dispatched_and_delivered_and_its_units_leave_the_stock(
     sent = [staff.expect(200, "POST", f"/shipments/{order_id}/dispatch") for _ in range(2)]
     assert sent[0]["status"] == "dispatched"
     assert sent[0] == sent[1] == alice.get(f"/shipments/{order_id}")
-    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "shipped", 5)
-    eventually(lambda: shop.stock(product_id) == (7, 0), 5)
+    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "shipped")
+    eventually(lambda: shop.stock(product_id) == (7, 0))
 
     for _ in range(2):
         delivered = staff.expect(200, "POST", f"/shipments/{order_id}/deliver")
         assert delivered == sent[0] | {"status": "delivered"}
-    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "delivered", 5)
+    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "delivered")
     staff.expect(409, "POST", f"/shipments/{order_id}/dispatch")
 
     drained()
@@ -45,7 +45,7 @@ def test_a_confirmed_order_that_its_customer_cancels_is_not_sent_and_stock_and_m
     assert shop.shipment(order_id) == ("preparing", None)
 
     assert alice.expect(202, "POST", f"/orders/{order_id}/cancel")["status"] == "cancelling"
-    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "cancelled", 5)
+    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "cancelled")
     staff.expect(409, "POST", f"/shipments/{order_id}/dispatch")
 
     drained()
@@ -60,6 +60,6 @@ def test_an_order_that_is_dispatched_is_not_cancelled_any_more(alice: Api, staff
     settled(alice, order_id)
     shop.shipment(order_id)
     staff.expect(200, "POST", f"/shipments/{order_id}/dispatch")
-    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "shipped", 5)
+    eventually(lambda: alice.get(f"/orders/{order_id}")["status"] == "shipped")
     alice.expect(409, "POST", f"/orders/{order_id}/cancel")
     assert shop.shipment(order_id)[0] == "dispatched"

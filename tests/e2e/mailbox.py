@@ -7,7 +7,7 @@ import urllib3
 
 from localcloud.stack import Stack
 
-_HTTP = urllib3.PoolManager(timeout=5, retries=False)
+_HTTP = urllib3.PoolManager(timeout=40, retries=False)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def queues(home: Home, stack: Stack) -> Iterator[Queues]:
     """At the end of all tests nothing may be left in them, but for what a test put there and took out again."""
     queues = Queues(home, stack)
     yield queues
-    queues.drained(seconds=60)
+    queues.drained()
     assert {service: queues.dead_letters(service) for service in stack.dead_letter_queues} == {
         service: [] for service in stack.dead_letter_queues
     }
@@ -85,7 +85,7 @@ def drained(design: str, stack: Stack, request: pytest.FixtureRequest) -> Callab
     """Call it, and all that was begun is done: no queue, or no journal, has anything in it."""
     if design == "ecs":
         journals = [service for service in SERVICES if "journal" in tables(stack, service)]
-        return lambda: eventually(lambda: not any(count(stack, service, "journal") for service in journals), 20)
+        return lambda: eventually(lambda: not any(count(stack, service, "journal") for service in journals))
     drained: Callable[[], None] = request.getfixturevalue("queues").drained
     return drained
 

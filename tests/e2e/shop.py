@@ -46,7 +46,7 @@ def new_key() -> str:
 
 
 def place(customer: Api, lines: Mapping[str, int], card: str = "tok_visa") -> str:
-    """Place an order, for products that may be as new as 5 s. Returns its identifier."""
+    """Place an order, for products that may be too new for orders to know them. Returns its identifier."""
     key, body = new_key(), json.dumps(request(lines, card))
 
     def accepted() -> Answer | None:
@@ -56,11 +56,11 @@ def place(customer: Api, lines: Mapping[str, int], card: str = "tok_visa") -> st
         assert answer.status in (201, 202), answer
         return answer
 
-    order_id: str = eventually(accepted, 5).json["order_id"]
+    order_id: str = eventually(accepted).json["order_id"]
     return order_id
 
 
-def settled(customer: Api, order_id: str, seconds: float = 30) -> Any:
+def settled(customer: Api, order_id: str, seconds: float = 90) -> Any:
     """The order once it is confirmed or rejected."""
 
     def order() -> Any:
@@ -82,7 +82,7 @@ class Shop:
         """Add a product and put it in stock. Returns its identifier."""
         product = {"name": name, "description": description, "price": {"amount": price, "currency": "JPY"}}
         product_id: str = self.staff.expect(201, "POST", "/products", product)["product_id"]
-        eventually(lambda: self.staff.request("PUT", f"/stock/{product_id}", {"on_hand": on_hand})[0] == 200, 5)
+        eventually(lambda: self.staff.request("PUT", f"/stock/{product_id}", {"on_hand": on_hand})[0] == 200)
         return product_id
 
     def stock(self, product_id: str) -> tuple[int, int]:
@@ -92,21 +92,21 @@ class Shop:
         return stock["on_hand"], stock["reserved"]
 
     def payment(self, order_id: str) -> tuple[str, int, int]:
-        """Status, captured, refunded; payments hears of an order within 5 s."""
+        """Status, captured, refunded; once payments has heard of the order."""
 
         def known() -> Any:
             status, payment = self.staff.request("GET", f"/payments/{order_id}")
             return payment if status == 200 else None
 
-        payment = eventually(known, 5)
+        payment = eventually(known)
         return payment["status"], payment["captured"]["amount"], payment["refunded"]["amount"]
 
     def shipment(self, order_id: str) -> tuple[str, str | None]:
-        """Status, tracking number; shipping hears of a confirmed order within 5 s."""
+        """Status, tracking number; once shipping has heard of the order."""
 
         def known() -> Any:
             status, shipment = self.staff.request("GET", f"/shipments/{order_id}")
             return shipment if status == 200 else None
 
-        shipment = eventually(known, 5)
+        shipment = eventually(known)
         return shipment["status"], shipment["tracking_number"]

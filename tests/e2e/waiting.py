@@ -1,4 +1,8 @@
-"""Waiting for what becomes true by itself."""
+"""Waiting for what becomes true by itself.
+
+A test that fails waits to the end, one that passes does not: the time is what a machine may need that stands still for
+a while, and no promise.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T | None], seconds: float = 10) -> T:
+def eventually(condition: Callable[[], T | None], seconds: float = 60) -> T:
     """The condition's first true value. Raises AssertionError, with the last false one, when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
