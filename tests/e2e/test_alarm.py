@@ -14,6 +14,7 @@ from tests.e2e.database import connected
 from tests.e2e.queues import Queues
 from tests.e2e.shop import Shop, place, settled
 from tests.e2e.test_operations import operate
+from tests.e2e.waiting import eventually
 from tests.infrastructure.templates import stack as rendered
 
 
@@ -59,7 +60,8 @@ def test_a_difference_of_the_books_wakes_somebody(
             (entry, entry),
         )
     assert (code, f"{order_id}: " in said) == (1, True), said
-    [message] = aws.client(home, "sqs").receive_message(QueueUrl=woken, WaitTimeSeconds=10)["Messages"]
+    sqs = aws.client(home, "sqs")
+    [message] = eventually(lambda: sqs.receive_message(QueueUrl=woken, WaitTimeSeconds=1).get("Messages"))
     told = json.loads(json.loads(message["Body"])["Message"])
     assert (told["AlarmName"], told["NewStateValue"]) == ("kumiki-local-differences", "ALARM")
     assert told["AlarmDescription"].endswith("docs/operations.md#the-books-disagree")

@@ -14,7 +14,7 @@ from localcloud import aws, mariadb, programs, servers
 from localcloud.api import Api
 from localcloud.home import Home
 from localcloud.stack import Stack
-from tests.e2e.database import connected, count
+from tests.e2e.database import connected, count, without_deadline
 from tests.e2e.mailbox import Mailbox
 from tests.e2e.queues import Queues
 from tests.e2e.running import linux_only
@@ -37,10 +37,11 @@ def test_a_consumer_that_dies_at_work_is_retried(
         with connected(stack, "inventory", autocommit=False) as inventory:
             inventory.execute("SELECT * FROM stock WHERE product_id = %s FOR UPDATE", (uuid.UUID(product_id).bytes,))
             order_id = place(alice, {product_id: 2})
-            eventually(lambda: waits_for_a_lock(stack, "inventory"), 30)
+            without_deadline(stack, order_id)
+            eventually(lambda: waits_for_a_lock(stack, "inventory"))
             dying = workers(home, function)
             kill(dying)
-            eventually(lambda: not set(dying) & set(workers(home, function)), 5)
+            eventually(lambda: not set(dying) & set(workers(home, function)))
             assert alice.get(f"/orders/{order_id}")["status"] == "placed"
         order = settled(alice, order_id)
         queues.drained()
@@ -71,12 +72,13 @@ def test_poison_ends_in_the_dead_letter_queue_and_blocks_nobody(
     unknown = {"detail-type": "MoonRose", "source": "sky", "detail": envelope({})}
     unreadable = {"detail-type": "OrderPlaced", "source": "orders", "detail": envelope({"order_id": "not one"})}
     poison = sorted(["not JSON", "{}", json.dumps(unknown), json.dumps(unreadable)])
-    with queues.impatient(*CONSUMERS, seconds=3):  # good events must not be taken for bad where the machine is slow
+    with queues.impatient(*CONSUMERS, seconds=5):  # good events must not be taken for bad where the machine is slow
         for body in poison:
             for service in CONSUMERS:
                 queues.send(service, body)
-        order = settled(alice, place(alice, {product_id: 1}), seconds=5)
+        order = settled(alice, place(alice, {product_id: 1}))
         assert order["status"] == "confirmed"
+        assert not any(queues.dead(service) for service in CONSUMERS), "it did not wait for the poison to be given up"
 
         dead: dict[str, list[str]] = {service: [] for service in CONSUMERS}
 
@@ -85,10 +87,10 @@ def test_poison_ends_in_the_dead_letter_queue_and_blocks_nobody(
                 dead[service] += queues.dead_letters(service)
             return all(len(bodies) >= len(poison) for bodies in dead.values())
 
-        eventually(all_given_up, 60)
+        eventually(all_given_up, 120)
         queues.drained()
     assert {service: sorted(bodies) for service, bodies in dead.items()} == dict.fromkeys(CONSUMERS, poison)
-    assert settled(alice, place(alice, {product_id: 1}), seconds=5)["status"] == "confirmed"
+    assert settled(alice, place(alice, {product_id: 1}))["status"] == "confirmed"
 
 
 def envelope(data: object) -> dict[str, object]:
@@ -151,21 +153,22 @@ def test_what_cannot_be_published_stays_in_the_outbox_until_the_sweep(
     product_id = shop.sell(on_hand=10)
     settled(alice, place(alice, {product_id: 1}))
     queues.drained()
-    before = count(stack, "orders", "outbox")
+    eventually(lambda: count(stack, "orders", "outbox") == 0)
     with not_allowed_to_publish(home, stack.functions["orders"]["OrdersApi"]):
         order_id = place(alice, {product_id: 1})
+        assert count(stack, "orders", "outbox") == 2  # the order, and how to reach who placed it
+        without_deadline(stack, order_id)
         queues.drained()
         assert statuses(alice.get(f"/orders/{order_id}")) == ["placed"]
-        assert count(stack, "orders", "outbox") == before + 2  # the order, and how to reach who placed it
 
     def swept() -> bool:
         sweep(home, stack, "orders")
         return "confirmed" in statuses(alice.get(f"/orders/{order_id}"))
 
-    eventually(swept, 20)
+    eventually(swept)
     assert statuses(alice.get(f"/orders/{order_id}")) == ["placed", "reserved", "confirmed"]
     # An order can be seen confirmed before the event that says so is sent and cleared away.
-    eventually(lambda: count(stack, "orders", "outbox") == before, 5)
+    eventually(lambda: count(stack, "orders", "outbox") == 0)
     assert shop.stock(product_id) == (10, 2)
 
 
@@ -197,6 +200,7 @@ def test_without_the_database_requests_are_503_and_the_first_one_after_its_retur
     shop.payment(order_id)
     queues.drained()
     on_its_way, body, key = place(alice, {product_id: 1}), json.dumps(request({product_id: 1})), new_key()
+    without_deadline(stack, on_its_way)
 
     pid = programs.pid(home, mariadb.NAME)
     assert pid
@@ -215,6 +219,7 @@ def test_without_the_database_requests_are_503_and_the_first_one_after_its_retur
         assert send(alice, "GET", path).status == 200, path
     again = send(alice, "POST", "/orders", body, Idempotency_Key=key)
     assert again.status == 202
+    without_deadline(stack, again.json["order_id"])
     for placed in (on_its_way, again.json["order_id"]):
 
         def confirmed(order_id: str = placed) -> bool:
@@ -222,7 +227,7 @@ def test_without_the_database_requests_are_503_and_the_first_one_after_its_retur
                 sweep(home, stack, service)
             return "confirmed" in statuses(alice.get(f"/orders/{order_id}"))
 
-        eventually(confirmed, 40)
+        eventually(confirmed, 120)
     queues.drained()
     assert shop.stock(product_id) == (10, 3)
 
@@ -237,5 +242,9 @@ def assert_unavailable(answer: Answer) -> None:
 @pytest.mark.parametrize("service", ["catalog", *CONSUMERS])
 def test_a_sweep_finds_nothing_left_behind(home: Home, stack: Stack, queues: Queues, service: str) -> None:
     queues.drained()
-    sweep(home, stack, service)
-    assert count(stack, service, "outbox") == 0
+
+    def swept() -> bool:  # once nothing in it is so new that a sweep leaves it to its writer, or another is at it
+        sweep(home, stack, service)
+        return count(stack, service, "outbox") == 0
+
+    eventually(swept, 90)

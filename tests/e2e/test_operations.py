@@ -15,7 +15,7 @@ from localcloud.api import Api
 from localcloud.home import REPOSITORY, Home
 from localcloud.played import ADDRESS
 from localcloud.stack import Stack
-from tests.e2e.database import connected, count
+from tests.e2e.database import connected, count, without_deadline
 from tests.e2e.queues import Queues
 from tests.e2e.shop import Shop, place, settled, statuses
 from tests.e2e.waiting import eventually
@@ -89,11 +89,12 @@ def test_what_a_consumer_could_not_handle_is_explained_and_has_its_effect_once_i
     assert operate(home, "redrive")[0] == 0
     with queues.impatient("inventory"), without_table(stack, "inventory", "reservations"):
         order_id = place(alice, {product_id: 2})
-        eventually(lambda: queues.dead("inventory") == 1, 30)
+        without_deadline(stack, order_id)
+        eventually(lambda: queues.dead("inventory") == 1)
 
     code, told = operate(home, "redrive")
     assert code == 1
-    assert re.search(r"inventory: 1 dead letters, the oldest 0:00:\d\d old", told)
+    assert re.search(r"inventory: 1 dead letters, the oldest 0:0\d:\d\d old", told)
     assert re.search(r"1 × OrderPlaced: ProgrammingError 1146 \(make logs ORDER=\S+\)", told)
     assert "move 1 back to inventory? With YES=1" in told
     assert queues.dead("inventory") == 1
@@ -110,10 +111,10 @@ def test_what_cannot_be_handled_comes_back_and_is_not_moved_for_ever(home: Home,
     with queues.impatient("orders"):
         for body in poison:
             queues.send("orders", body)
-        eventually(lambda: queues.dead("orders") == 2, 30)
+        eventually(lambda: queues.dead("orders") == 2)
         code, told = operate(home, "redrive", "--yes")
         assert (code, "1 × unreadable" in told, "1 × MoonRose" in told) == (0, True, True)
-        eventually(lambda: queues.dead("orders") == 2, 30)
+        eventually(lambda: queues.dead("orders") == 2)
     assert sorted(queues.dead_letters("orders")) == sorted(poison)
 
 
@@ -131,7 +132,7 @@ def test_a_parked_event_is_named_and_sent_once_more(home: Home, stack: Stack, qu
     assert (code, "1 to be sent within a minute" in told) == (0, True)
     function = stack.functions["catalog"]["CatalogConsumer"]
     aws.client(home, "lambda").invoke(FunctionName=function, Payload=json.dumps({"task": "sweep"}))
-    assert count(stack, "catalog", "outbox") == 0
+    eventually(lambda: count(stack, "catalog", "outbox") == 0)  # the schedule's own sweep may be at it
 
 
 def test_messages_of_a_consumer_that_is_off_wait_until_it_is_on(
@@ -143,6 +144,7 @@ def test_messages_of_a_consumer_that_is_off_wait_until_it_is_on(
     assert operate(home, "consumer", "inventory", "off")[0] == 0
     try:
         order_id = place(alice, {product_id: 1})
+        without_deadline(stack, order_id)
         code, told = operate(home, "consumer", "inventory", "off")
         assert (code, "inventory is off: 1 messages wait" in told) == (0, True), told
         assert statuses(alice.get(f"/orders/{order_id}")) == ["placed"]
@@ -169,6 +171,7 @@ def test_an_event_that_was_lost_is_replayed_and_those_seen_before_have_no_effect
         assert operate(home, "consumer", "inventory", "off")[0] == 0
         try:
             lost = place(alice, {product_id: 1})
+            without_deadline(stack, lost)
             aws.client(home, "sqs").purge_queue(QueueUrl=stack.queues["inventory"])
         finally:
             assert operate(home, "consumer", "inventory", "on")[0] == 0
@@ -232,7 +235,7 @@ def test_the_books_agree_and_an_entry_that_is_missing_is_named_with_its_order_al
         [found] = differences(home) - before
         cursor.execute("UPDATE stock SET reserved = 2 WHERE product_id = %s", (product,))
     assert found == f"product {product_id}: 3 reserved, but orders hold 2"
-    assert differences(home) == before
+    assert not differences(home) - before
 
 
 SCHEMAS = {"orders": "orders", "payments": "payments", "shipping": "shipments", "notifications": "recipients"}

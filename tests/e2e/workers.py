@@ -27,4 +27,5 @@ def workers(home: Home, function: str) -> list[int]:
 
 def kill(pids: list[int]) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # one that was idle, which the emulator has ended meanwhile
+            os.kill(pid, signal.SIGKILL)
