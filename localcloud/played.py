@@ -27,6 +27,7 @@ BEHIND = {
     "cancelled": "shipping",
 }
 """By status, the service whose answer led to it."""
+PATIENCE_SECONDS = 120  # the deadline of an order in the local cloud, and the sweep that would end it then
 
 
 class UnexpectedEnd(Exception):
@@ -96,7 +97,7 @@ class Story:
                 self.told += 1
             if order["status"] == status:
                 return
-            if (order["status"] in SETTLED and order["status"] != "confirmed") or self._seconds() > 30:
+            if (order["status"] in SETTLED and order["status"] != "confirmed") or self._seconds() > PATIENCE_SECONDS:
                 raise UnexpectedEnd(f"order {self.order_id} is {order['status']} and not {status}")
             time.sleep(0.05)
 
@@ -109,14 +110,14 @@ class Story:
             status, answer = caller.request(method, path)
             if status == 200:
                 return answer
-            if status not in (404, 409) or self._seconds() > 30:
+            if status not in (404, 409) or self._seconds() > PATIENCE_SECONDS:
                 raise UnexpectedEnd(f"{method} {path} answered {status}: {answer}")
             time.sleep(0.05)
 
     def tell_payment(self, status: str = "captured") -> None:
         """Raises UnexpectedEnd when it does not come to that status."""
         while (payment := self.eventually(self.customer, "GET", f"/payments/{self.order_id}"))["status"] != status:
-            if self._seconds() > 30:
+            if self._seconds() > PATIENCE_SECONDS:
                 raise UnexpectedEnd(f"the payment of order {self.order_id} is {payment['status']} and not {status}")
             time.sleep(0.05)
         print(f"  payment: {status}, {_money(payment[status])}")

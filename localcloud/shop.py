@@ -53,9 +53,9 @@ def find(anyone: Api, name: str) -> Any:
 
 
 def _put_stock(staff: Api, product_id: str, on_hand: int) -> None:
-    """A new product reaches inventory within seconds, or with the second delivery of its event: its stock is 404
+    """A new product reaches inventory within seconds, or when its event is swept up, a minute later: its stock is 404
     until then. Raises UnexpectedAnswer."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         status, answer = staff.request("PUT", f"/stock/{product_id}", {"on_hand": on_hand})
         if status == 200:

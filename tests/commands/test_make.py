@@ -23,13 +23,13 @@ from release.target import Target
 
 HOME = Home(REPOSITORY / ".local" / "test-commands")
 ENVIRONMENT = os.environ | {"KUMIKI_HOME": str(HOME.root)}
-SETTINGS: Any = {"cwd": REPOSITORY, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 60}
+SETTINGS: Any = {"cwd": REPOSITORY, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 300}
 STORY = re.compile(r"(\d+\.\d\d) s  (\w+) +by (\w+)")
 
 
 def make(*arguments: str) -> str:
     command = ["make", *arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -62,7 +62,13 @@ def orders_of_alice(printed: str) -> list[str]:
     """By the very `curl` that was printed."""
     [command] = re.findall(r"curl .*", printed)
     answer = subprocess.run(
-        ["bash", "-c", command], cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True
+        ["bash", "-c", command],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
     )
     return [order["order_id"] for order in json.loads(answer.stdout)["items"]]
 
@@ -98,7 +104,7 @@ def test_a_token_comes_alone(first_run: str) -> None:
 def test_a_token_of_nobody_says_who_there_is(first_run: str) -> None:
     for arguments in (["USER=root"], ["USER="]):
         done = subprocess.run(
-            ["make", "token", *arguments], cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+            ["make", "token", *arguments], cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
         )
         assert (done.returncode != 0, done.stdout) == (True, "")
         assert "USER= and one of alice, bob, staff" in done.stderr
@@ -121,7 +127,7 @@ def test_the_runbooks_commands_work_as_they_stand(first_run: str) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=600,
         )
         told[command] = (done.returncode, done.stdout + done.stderr)
     codes = {command: code for command, (code, _) in told.items()}
@@ -158,7 +164,7 @@ def test_what_is_asked_of_nobody_is_an_error(first_run: str) -> None:
     asked = [["logs", "ORDER=unknown-order"], ["consumer", "NAME=moon", "TURN=off"], ["consumer", "NAME=orders"]]
     for arguments in [*asked, ["replay", "CONSUMER=orders", "FROM=yesterday"], ["redrive", "ENV=moon"]]:
         done = subprocess.run(
-            ["make", *arguments], cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+            ["make", *arguments], cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
         )
         assert (done.returncode, done.stdout) == (2, ""), arguments
         assert "Traceback" not in done.stderr
