@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 
 os.environ |= {
@@ -23,6 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="with the long runs, as `make verify` has them")
     parser.addoption("--design", choices=("lambda", "ecs"), default="lambda", help="whose HTTP API is asked")
     parser.addoption("--discovery", default="cloud-map", help="how tasks of the ECS design find each other")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """An example may take as long as the machine is busy with others. Only where there is time are others drawn each
+    time: what a change is judged by is the same each time."""
+    slow = [hypothesis.HealthCheck.too_slow]
+    options = {"derandomize": not config.getoption("--long"), "suppress_health_check": slow}
+    hypothesis.settings.register_profile("kumiki", deadline=None, **options)
+    hypothesis.settings.load_profile("kumiki")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

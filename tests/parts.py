@@ -49,7 +49,7 @@ COMMANDS: dict[str, list[str | Path]] = {
 }
 
 
-LONG = ("e2e", "faults", "ecs", "service-connect", "infrastructure")
+LONG = ("e2e", "faults", "ecs", "service-connect", "integration", "unit", "infrastructure")
 
 
 def main(names: list[str], long: bool = False) -> int:

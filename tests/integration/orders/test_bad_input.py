@@ -238,7 +238,7 @@ PATHS = [
 ]
 
 
-@settings(suppress_health_check=list(HealthCheck), max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
 @given(path=st.sampled_from(PATHS), value=JSON)
 def test_no_value_anywhere_is_a_fault_of_ours(database: Database, path: str, value: Any) -> None:
     before = database.counts()
