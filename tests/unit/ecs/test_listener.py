@@ -11,7 +11,7 @@ def test_an_end_is_not_forgotten_when_the_loop_clears_its_event_because_a_worker
     listener.main_loop_interrupt.clear()
     loop = Thread(target=listener.main_loop_interrupt.wait, daemon=True)
     loop.start()
-    loop.join(5)
+    loop.join(60)
     assert not loop.is_alive()
 
 
@@ -22,5 +22,5 @@ def test_until_then_the_loop_waits_and_sleeps_no_longer_than_until_it_is_woken()
     loop.join(1)
     assert loop.is_alive()
     listener.main_loop_interrupt.set()
-    loop.join(5)
+    loop.join(60)
     assert not loop.is_alive()
