@@ -24,7 +24,7 @@ def build(source: str, target: str, folder: Path, path: str | None = None, **var
     settings = [f"{name}={value}" for name, value in {"ARTIFACTS_DIR": str(artifacts), **variables}.items()]
     command = ["make", "--no-print-directory", f"--makefile={MAKEFILE}", f"build-{target}", *settings]
     environment = child_environment(UV_PYTHON_DOWNLOADS="never", **({"PATH": path} if path else {}))
-    subprocess.run(command, cwd=scratch, check=True, timeout=120, env=environment)
+    subprocess.run(command, cwd=scratch, check=True, timeout=600, env=environment)
     return artifacts
 
 

@@ -165,7 +165,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         elif word == "RUN":
             program, *arguments = json.loads(rest)
             command = [PYTHON if program == "python" else program, *arguments]
-            subprocess.run(command, cwd=app, check=True, timeout=300, capture_output=True)
+            subprocess.run(command, cwd=app, check=True, timeout=600, capture_output=True)
     return app
 
 
@@ -175,7 +175,7 @@ def run(app: Path, *arguments: str, **variables: str) -> subprocess.CompletedPro
     settings["PYTHONPATH"] = settings["PYTHONPATH"].replace("/app", str(app))
     environment = {"PATH": os.environ["PATH"], **settings, **variables}
     command = [PYTHON, "-s", "-P", *arguments]
-    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_every_module_of_the_image_can_be_imported_out_of_it_alone(built: Path) -> None:

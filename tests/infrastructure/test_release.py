@@ -447,7 +447,7 @@ def test_what_goes_wrong_is_told_without_a_traceback(
 @pytest.mark.parametrize("command", ["image", "deploy", "smoke", "destroy"])
 def test_make_runs_them(command: str) -> None:
     asked = ["make", "-n", command, "ENV=dev", "DESIGN=ecs", "YES=1"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert f'-m release --design "ecs" --yes "1" {command} dev' in done.stdout
 
 
@@ -455,7 +455,7 @@ def test_what_an_account_has_once_is_destroyed_for_a_1_and_not_for_a_variable_of
     for said, meant in (("1", True), ("123456789012", False)):
         asked = ["make", "-n", "destroy", "ENV=dev"]
         environment = os.environ | {"ACCOUNT": said}
-        done = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
         assert ("--account" in done.stdout) == meant
 
 
@@ -477,7 +477,7 @@ def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=60)
+    subprocess.run(["git", *arguments], cwd=folder, check=True, timeout=300)
 
 
 def test_prod_is_deployed_from_a_tag(committed: Path) -> None:
