@@ -89,7 +89,8 @@ def stop(home: Home, name: str, grace: float = 20) -> None:
     leader = _recorded(home, name)[0]
     deadline = time.monotonic() + grace
     if grace and pid(home, name):
-        os.kill(leader, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.kill(leader, signal.SIGTERM)
     while pid(home, name) and time.monotonic() < deadline:
         time.sleep(0.02)
     while members(home, name):

@@ -20,7 +20,7 @@ defaults
     timeout client 35s
     timeout server 29s
     timeout http-request 10s
-    timeout check 2s
+    timeout check 5s
     # A connection that is refused is tried elsewhere; what was sent is not sent again.
     retries 3
     option redispatch 1
@@ -97,7 +97,7 @@ class Proxy:
 
     def _tell(self, commands: str) -> None:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
+            connection.settimeout(30)
             connection.connect(str(self._socket))
             connection.sendall(f"{commands}\n".encode())
             while connection.recv(4096):

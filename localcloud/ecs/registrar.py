@@ -72,7 +72,7 @@ class Registrar:
             self._wanted[service] = count
         self._fill(service)
 
-    def settle(self, seconds: float = 60) -> None:
+    def settle(self, seconds: float = 180) -> None:
         """Until as many tasks are registered as are wanted. Raises TaskFailed, TimeoutError."""
         with self._changed:
             self._failed = ""

@@ -12,7 +12,7 @@ from localcloud import programs
 from localcloud.ecs import graph, network
 from localcloud.home import Home, virtual_environment
 
-HEALTH_SECONDS = 2
+HEALTH_SECONDS = 5  # as ECS waits for its answer, by ecs/service.yaml
 STOP_SECONDS = 60
 """As long as ECS would let it end by itself."""
 _HTTP = urllib3.PoolManager(timeout=HEALTH_SECONDS, retries=False, maxsize=1)
@@ -86,7 +86,8 @@ class Task:
         """Ask its main process to end, and kill all in the end. Returns the status; None of one that did not end."""
         status = None
         if pid := programs.pid(self.home, self.name):
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has ended just now
+                os.kill(pid, signal.SIGTERM)
             status = programs.status(self.home, self.name) if self.ended(STOP_SECONDS) else None
         return status
 
