@@ -86,19 +86,19 @@ def test_two_hundred_requests_at_once_share_a_connection_a_worker_and_later_ones
             return send(alice, "POST", "/orders", body, Idempotency_Key=new_key(), Connection="close")
         return send(alice, "GET", read[number % len(read)], Connection="close")
 
-    there = Counter({service: len(ecs.tasks(service)) for service in SERVICES})
     first = started(ecs)
+    there = Counter({service: len(ecs.tasks(service)) for service in SERVICES})
     with watched(stack) as most, ThreadPoolExecutor(AT_ONCE) as threads:
         answers = Counter(answer.status for answer in threads.map(ask, range(AT_ONCE)))
     replaced = started(ecs) - first
-    assert answers.keys() <= {200, 201, 503} or replaced, answers
+    assert answers.keys() <= {200, 201, 503, 504} or replaced, answers
     assert answers[200] > AT_ONCE / 2
     assert set(most) == set(SERVICES)
     assert all(most[service] <= WORKERS * (there + replaced)[service] for service in SERVICES), most
 
     with connected(stack, "information_schema") as cursor, ThreadPoolExecutor(8) as threads:
-        first, before = started(ecs), opened(cursor)
-        missing = WORKERS * there.total() - held(cursor).total()
+        first = started(ecs)
+        missing, before = WORKERS * there.total() - held(cursor).total(), opened(cursor)  # of two, one may come between
         answers = Counter(answer.status for answer in threads.map(ask, range(MORE)))
         replaced = started(ecs) - first
         assert answers[200] + answers[201] == MORE or replaced, answers
@@ -112,17 +112,18 @@ def test_an_order_makes_six_calls_and_none_of_them_twice(ecs: Any, alice: Api, s
     orders = [place(alice, {product_id: 1}) for _ in range(5)]
 
     def lines() -> list[dict[str, Any]]:
-        logs = [log.read_text() for log in ecs.home.log("any").parent.glob("*-*.log")]
+        logs = [log.read_text().rpartition("\n")[0] for log in ecs.home.log("any").parent.glob("*-*.log")]  # whole ones
         return [json.loads(line) for log in logs for line in log.splitlines() if line.startswith('{"level"')]
 
-    def stories() -> list[str]:
-        """Each customer's mail says of which story it is."""
-        mails = [line for line in lines() if line["message"] == "mail"]
-        found = {line["correlation_id"] for line in mails for order_id in orders if order_id in str(line)}
-        return list(found) if len(found) == len(orders) else []
+    def stories() -> dict[str, Counter[str]]:
+        """What was asked in each, when all that has to be was. A customer's mail says of which story it is."""
+        found = lines()
+        mails = [line for line in found if line["message"] == "mail"]
+        told = {line["correlation_id"]: Counter[str]() for line in mails if any(it in str(line) for it in orders)}
+        for line in found:
+            if line["message"] == "request" and line.get("correlation_id") in told:
+                told[line["correlation_id"]][f"{line['service']} {line['method']} {line['route']}"] += 1
+        return told if len(told) == len(orders) and all(each.keys() >= CALLS for each in told.values()) else {}
 
-    told = {story: Counter[str]() for story in eventually(stories, 60)}
-    for line in lines():
-        if line["message"] == "request" and line.get("correlation_id") in told:
-            told[line["correlation_id"]][f"{line['service']} {line['method']} {line['route']}"] += 1
+    told = eventually(stories, 60)
     assert min(told.values(), key=Counter.total) == dict.fromkeys(CALLS, 1)

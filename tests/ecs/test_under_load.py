@@ -35,7 +35,7 @@ def kill_in_flight(load: Load, task: Any) -> int:
     """How many requests failed of it. All of them were in flight when it died, and no other one fails."""
     before, began = {id(request) for request in load.failed}, time.monotonic()
     task.kill()
-    eventually(lambda: not task.pids and silent(task), 10)
+    eventually(lambda: not task.pids and silent(task), 60)
     gone = time.monotonic()
     load.go_on()
     failed = [request for request in load.failed if id(request) not in before]
@@ -105,7 +105,7 @@ def test_tasks_that_hang_are_replaced_or_come_back_and_do_no_harm(trial: Trial, 
         for_good = [trial.ecs.tasks(service)[-1] for service in HANGING] if long else hanging[1:]
         for task in for_good:
             task.pause()
-        eventually(lambda: not any(task in trial.ecs.tasks(task.service) for task in for_good), 60)
+        eventually(lambda: not any(task in trial.ecs.tasks(task.service) for task in for_good), 120)
         trial.ecs.settle()
         load.go_on()
     trial.agree(load)
