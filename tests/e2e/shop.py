@@ -51,8 +51,8 @@ def place(customer: Api, lines: Mapping[str, int], card: str = "tok_visa") -> st
 
     def accepted() -> Answer | None:
         answer = send(customer, "POST", "/orders", body, Idempotency_Key=key)
-        if answer.status == 422:
-            return None
+        if answer.status == 422 or (answer.status == 503 and "Retry-After" in answer.headers):
+            return None  # not known yet, or not settled yet: to be asked again, under the same key
         assert answer.status in (201, 202), answer
         return answer
 
