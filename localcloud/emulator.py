@@ -23,7 +23,8 @@ from ministack.core import lambda_runtime
 UNPACKED = Path(tempfile.gettempdir()) / "unpacked"
 COUNT_CALLS = "    _ms_install_invoke_depth()\n"
 ANSWER = "        _real_stdout.flush()\n\nrun()\n"
-END = "-- the end of what this invocation has printed --"
+MARK = "-- the end of what this invocation has printed --"
+END = ""
 
 
 class Archive(zipfile.ZipFile):
@@ -49,11 +50,16 @@ class Archive(zipfile.ZipFile):
 
 
 def read_log(worker: Any) -> None:
-    """Put what a worker prints into its queue, line by line; the end of the worker ends the log as well."""
+    """Put what a worker prints into its queue, line by line, empty ones left out, and END where an invocation ends, or
+    the worker. A function may have left the line unfinished on which the mark is."""
     lines, printed = worker._stderr_queue, worker._proc.stderr
     try:
         for line in printed:
-            lines.put(line.rstrip("\n"))
+            text, mark, _ = line.rstrip("\n").partition(MARK)
+            if text:
+                lines.put(text)
+            if mark:
+                lines.put(END)
     except ValueError:  # it was closed, or is no text
         pass
     finally:
@@ -72,7 +78,7 @@ def save(*_: object) -> None:
 signal.signal(signal.SIGUSR1, save)
 lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": Archive})
 lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(COUNT_CALLS, "").replace(
-    ANSWER, f"        print({END!r})\n{ANSWER}"
+    ANSWER, f"        print({MARK!r})\n{ANSWER}"
 )
 lambda_runtime.Worker._read_stderr, lambda_runtime.Worker._drain_stderr_bounded = read_log, whole_log
 app.main()
